@@ -1,0 +1,1 @@
+"""The embedded stack: Temporal, PERCEPTION, PLATO, SYNAPSE, gateway and worker, each its own process."""

@@ -1,0 +1,1 @@
+"""One file per remediation path; each file's docstring is its state machine."""
