@@ -13,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 operate.register(app)
-processes.register(app)
+processes.register_commands(app)
 
 
 @app.callback()

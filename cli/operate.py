@@ -123,7 +123,7 @@ async def _decide(
     decision = Decision(
         gate_id=gate, plan_hash=plan, choice=choice, by=by or getpass.getuser(), comment=comment, via="cli"
     )
-    ack = await _update(handle, DriftRemediation.decide.__name__, decision, DecisionAck)
+    ack = await _update(handle, "decide", decision, DecisionAck)
     console.print(f"{ack.state}: {ack.message}", soft_wrap=True)
 
 
@@ -133,16 +133,15 @@ async def _order(
     handle, found = await _find(model, tenant)
     if verb is Verb.ADVANCE and from_percentage is None and found.canary is not None:
         from_percentage = found.canary.traffic_percentage
-    command = Command(
-        verb=verb, by=by or getpass.getuser(), reason=reason, from_percentage=from_percentage, via="cli"
-    )
-    ack = await _update(handle, DriftRemediation.operate.__name__, command, CommandAck)
+    command = Command(verb=verb, by=by or getpass.getuser(), reason=reason, from_percentage=from_percentage, via="cli")
+    ack = await _update(handle, "operate", command, CommandAck)
     console.print(ack.message, soft_wrap=True)
 
 
 async def _update(handle: Handle, name: str, argument: object, answer: type[R]) -> R:
     try:
-        return await handle.execute_update(name, argument, result_type=answer)
+        done: R = await handle.execute_update(name, argument, result_type=answer)
+        return done
     except WorkflowUpdateFailedError as error:
         fail(f"refused: {describe(error.cause)}")
     except RPCError as error:
@@ -161,17 +160,17 @@ async def _find(model: str, tenant: str) -> tuple[Handle, RemediationStatus]:
         if error.status is RPCStatusCode.NOT_FOUND:
             fail(f"no remediation of {model} for tenant {tenant}: {handle.id} does not exist in Temporal")
         fail(f"{handle.id} could not be asked: {error.message}")
-    return handle, await _with_live_canary(client, found)  # type: ignore[return-value]
+    return handle, await with_live_canary(client, found)
 
 
-async def _with_live_canary(client: Client, found: RemediationStatus) -> RemediationStatus:
+async def with_live_canary(client: Client, found: RemediationStatus) -> RemediationStatus:
     """The canary's owner knows the counts of the very last look; its parent only hears of changes."""
     if found.canary is None or found.outcome is not None:
         return found
     try:
-        view: CanaryView = await client.get_workflow_handle_for(
-            CanaryRollout.run, found.canary_workflow_id
-        ).query(CanaryRollout.status)
+        view: CanaryView = await client.get_workflow_handle_for(CanaryRollout.run, found.canary_workflow_id).query(
+            CanaryRollout.status
+        )
     except RPCError:
         return found
     return found.model_copy(update={"canary": view, "gate": found.gate or view.gate})

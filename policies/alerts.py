@@ -21,7 +21,7 @@ def problem(alert: Alert) -> str:
     """Why an alert can't be taken, with the value and what is allowed; empty when it can."""
     for what, value in (("tenant", alert.tenant), ("model", alert.model)):
         if not _NAME.fullmatch(value):
-            return f"{what} {value[:200]!r} can't be used: at most 128 letters, digits, `.`, `_`, `-`, a letter or digit first"
+            return f"{what} {value[:200]!r} can't be used: at most 128 of A-Z a-z 0-9 . _ -, no sign first"
     if not alert.fingerprint:
         return "fingerprint is empty: it tells a repeated alert from a new one"
     if alert.starts_at.tzinfo is None:

@@ -1,0 +1,1 @@
+"""PERCEPTION: measures drift, keeps versions and baselines, serves models, moves canaries."""

@@ -1,0 +1,1 @@
+"""PLATO: turns what PERCEPTION measured into a remediation plan."""

@@ -1,0 +1,1 @@
+"""SYNAPSE: carries plan steps out as actions, and keeps the trail."""
