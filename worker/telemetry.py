@@ -10,6 +10,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from pythonjsonlogger.json import JsonFormatter
+from temporalio import activity, workflow
 
 from worker.settings import Settings
 
@@ -30,6 +31,9 @@ def set_up_logging(settings: Settings) -> None:
     else:
         handler.setFormatter(_Human("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    # Context is in fields of the record; Temporal would append it to the text again.
+    workflow.logger.workflow_info_on_message = False
+    activity.logger.activity_info_on_message = False
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
 

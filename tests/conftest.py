@@ -1,0 +1,59 @@
+"""The real things, started once: a Temporal server and the three embedded services."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from butterfly.embedded import Embedded
+from tests.kit.operator import Operator, settings_for
+from tests.kit.pager import Pager
+from tests.kit.temporal import temporal_server
+from tests.kit.world import World
+
+
+@pytest.fixture(scope="session")
+async def env(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkflowEnvironment]:
+    async with temporal_server(tmp_path_factory.mktemp("temporal")) as env:
+        yield env
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    with Embedded(tmp_path_factory.mktemp("butterfly"), frozenset({"acme", "globex"})) as embedded:
+        yield embedded
+
+
+@pytest.fixture
+async def world(embedded: Embedded) -> AsyncIterator[World]:
+    """A model nobody else touches; faults are healed afterwards."""
+    world = World(embedded)
+    yield world
+    await world.heal()
+    await world.close()
+
+
+@pytest.fixture(scope="session")
+def pager() -> Iterator[Pager]:
+    """A real HTTP receiver of pages."""
+    with Pager() as pager:
+        yield pager
+
+
+@pytest.fixture
+async def operator(
+    env: WorkflowEnvironment, embedded: Embedded, pager: Pager, tmp_path: Path
+) -> AsyncIterator[Operator]:
+    """A worker and the means to talk to what runs on it; everything is replayed when the test is over."""
+    urls = {
+        "perception": embedded.perception.url,
+        "plato": embedded.plato.url,
+        "synapse": embedded.synapse.url,
+    }
+    operator = Operator(env, settings_for(urls, tmp_path / "reports", pager.url))
+    async with operator.worker():
+        yield operator
+    await operator.check_histories()
