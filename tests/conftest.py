@@ -36,6 +36,15 @@ async def world(embedded: Embedded) -> AsyncIterator[World]:
     await world.close()
 
 
+@pytest.fixture
+async def embedded_globex(embedded: Embedded) -> AsyncIterator[World]:
+    """A model of the second tenant, for tests that change settings of a whole tenant."""
+    world = World(embedded, "globex")
+    yield world
+    await world.perception.put("/api/v1/config/drift", json={"autoRemediationEnabled": True})
+    await world.close()
+
+
 @pytest.fixture(scope="session")
 def pager() -> Iterator[Pager]:
     """A real HTTP receiver of pages."""

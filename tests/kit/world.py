@@ -36,7 +36,7 @@ QUICK = RemediationPolicy(
     ),
     gate=GatePolicy(plan_timeout=timedelta(hours=4), canary_timeout=timedelta(hours=1)),
     verification=VerificationPolicy(
-        window=timedelta(seconds=20), interval=timedelta(milliseconds=200), consecutive=2
+        window=timedelta(seconds=5), interval=timedelta(milliseconds=200), consecutive=2
     ),
     escalation=EscalationPolicy(
         tiers=[
@@ -200,3 +200,13 @@ class World:
     def _key(self) -> str:
         self._keys += 1
         return f"{self.model}-{self._keys}"
+
+
+def with_changes(policy: RemediationPolicy, **sections: dict[str, Any]) -> RemediationPolicy:
+    """A policy with some values of some sections changed."""
+    changed = {name: getattr(policy, name).model_copy(update=values) for name, values in sections.items()}
+    return policy.model_copy(update=changed)
+
+
+ASKING = with_changes(QUICK, gate={"always_ask": True})
+"""Every plan needs a person."""
