@@ -115,7 +115,8 @@ class ClosingDesk(RemediationDesk):
             self._note(EventKind.FAILURE, f"PLATO could not be told {status}: {briefing.describe(error)}")
 
     async def _leave(self) -> None:
-        await self._see_pages_out()
+        for lost in await self._see_pages_out(options.PAGE_PATIENCE):
+            self._note(EventKind.FAILURE, lost)
         self._refresh()
         await workflow.wait_condition(workflow.all_handlers_finished)
 

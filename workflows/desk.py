@@ -7,7 +7,9 @@ take the same road from `_refuse_*` to `_decide` and `_operate`.
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -155,6 +157,11 @@ class OperatorDesk:
         workflow.logger.info("%s: %s", kind, text, extra={"tenant": self._tenant, "model": self._model, "actor": actor})
         return event
 
+    def _heed_cancellation(self) -> None:
+        """A write that is under way when a cancel comes ends first and swallows it: heed it before the next step."""
+        if workflow.cancellation_reason() is not None:
+            raise asyncio.CancelledError("cancelled during a write")
+
     # Gates.
 
     def _vote(self, gate: Gate, decision: Decision) -> DecisionAck:
@@ -210,17 +217,21 @@ class OperatorDesk:
             )
         )
 
-    async def _see_pages_out(self) -> None:
-        """Give pages under way a moment before the run ends; those that fail are on record, not in the way."""
-        for page in self._pages:
-            try:
-                await workflow.wait_condition(page.done, timeout=options.PAGE_GRACE)
-                await page
-            except TimeoutError:
-                self._note(EventKind.FAILURE, "a page was still undelivered when the run ended")
-            except Exception as error:
-                self._note(EventKind.FAILURE, f"a page was not delivered: {briefing.describe(error)}")
-        self._pages.clear()
+    async def _see_pages_out(self, grace: timedelta) -> list[str]:
+        """Give pages under way a moment before the run ends. Answers what is to be said of those that failed."""
+        pages, self._pages = self._pages, []
+        try:
+            await workflow.wait_condition(
+                lambda: all(page.done() for page in pages),
+                timeout=grace,
+                timeout_summary="for pages under way",
+            )
+        except TimeoutError:
+            pass
+        undelivered = sum(not page.done() for page in pages)
+        failures = [page.exception() for page in pages if page.done()]
+        lost = [f"a page was not delivered: {briefing.describe(failure)}" for failure in failures if failure]
+        return [*lost, f"{undelivered} page(s) still undelivered when the run ended"] if undelivered else lost
 
 
 def _json_object(raw: RawValue) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def paging(tenant: str, *, summary: str) -> ActivityConfig:
     return ActivityConfig(
         summary=summary,
         start_to_close_timeout=timedelta(seconds=30),
-        schedule_to_close_timeout=timedelta(minutes=10),
+        schedule_to_close_timeout=PAGE_PATIENCE,
         retry_policy=PAGE_RETRY,
         priority=Priority(priority_key=NORMAL, fairness_key=tenant),
         cancellation_type=ActivityCancellationType.ABANDON,
@@ -92,11 +92,11 @@ ROLLBACK_ATTEMPT_PAUSE = timedelta(minutes=1)
 ORDER_ANSWER = timedelta(seconds=30)
 """How long an operator's order waits for the canary's own word before it answers "handed over"."""
 
-PAGE_GRACE = timedelta(seconds=30)
-"""How long an ending run waits for a page under way."""
+PAGE_PATIENCE = timedelta(minutes=10)
+"""How long a page is tried, and how long a remediation that ends waits for it: its pages are the last word."""
 
-CHILD_TAKEOVER = timedelta(seconds=5)
-"""After a reset the former owner of a canary may still be rolling it back: how often its id is tried again."""
+PAGE_GRACE = timedelta(seconds=30)
+"""How long a canary that ends, or continues as new, waits for its pages: its remediation wants to go on."""
 
 SHORTEST_WAIT = timedelta(milliseconds=1)
 """A timer of zero would spin; what is due is done before sleeping."""

@@ -201,6 +201,8 @@ class RemediationDesk(OperatorDesk):
         )
 
     def _enter(self, phase: Phase) -> None:
+        if phase is not Phase.CLOSING:
+            self._heed_cancellation()
         if phase is not self._phase:
             self._phase = phase
             workflow.upsert_search_attributes([search_attributes.PHASE.value_set(phase)])

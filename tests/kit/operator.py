@@ -81,18 +81,22 @@ class Remediation:
         handle = self.env.client.get_workflow_handle_for(CanaryRollout.run, status.canary_workflow_id)
         return handle, status.canary
 
-    async def decide(self, gate: Gate, choice: Choice = Choice.APPROVE, by: str = "alice", **changes: Any) -> DecisionAck:
+    async def decide(
+        self, gate: Gate, choice: Choice = Choice.APPROVE, by: str = "alice", **changes: Any
+    ) -> DecisionAck:
         decision = Decision(gate_id=gate.id, plan_hash=gate.plan_hash, choice=choice, by=by)
-        return await self.handle.execute_update(DriftRemediation.decide, decision.model_copy(update=changes))
+        changed = decision.model_copy(update=changes)
+        ack: DecisionAck = await self.handle.execute_update("decide", changed, result_type=DecisionAck)
+        return ack
 
     async def order(self, verb: Verb, by: str = "alice", **changes: Any) -> CommandAck:
-        return await self.handle.execute_update(DriftRemediation.operate, Command(verb=verb, by=by, **changes))
+        command = Command(verb=verb, by=by, **changes)
+        ack: CommandAck = await self.handle.execute_update("operate", command, result_type=CommandAck)
+        return ack
 
     async def skip(self, delta: timedelta) -> None:
         """Move this workflow's clock, and no other."""
         await self.env.fast_forward(self.handle, delta)
-
-
 
 
 class Operator:
@@ -105,7 +109,9 @@ class Operator:
         self.task_queue = f"tests_{uuid.uuid4().hex[:10]}"
         self._started: list[Handle] = []
 
-    async def attach(self, world: World, policy: RemediationPolicy = QUICK, **alert: Any) -> tuple[Remediation, AttachAck]:
+    async def attach(
+        self, world: World, policy: RemediationPolicy = QUICK, **alert: Any
+    ) -> tuple[Remediation, AttachAck]:
         """Send an alert through the front door."""
         return await self.send(world.alert(**alert), policy)
 
@@ -123,9 +129,11 @@ class Operator:
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Worker]:
-        async with wired_activities(self.settings) as activities:
-            async with build_worker(self.client, activities, self.settings, task_queue=self.task_queue) as worker:
-                yield worker
+        async with (
+            wired_activities(self.settings) as activities,
+            build_worker(self.client, activities, self.settings, task_queue=self.task_queue) as worker,
+        ):
+            yield worker
 
     async def check_histories(self) -> None:
         """Every run of this test replays on this code, and no workflow task of it ever failed."""
@@ -160,7 +168,7 @@ def settings_for(world_urls: dict[str, str], reports: Path, page_urls: str = "")
         plato_url=world_urls["plato"],
         synapse_url=world_urls["synapse"],
         report_dir=reports,
-        page_urls=page_urls,  # type: ignore[arg-type]
+        page_urls=page_urls,
         http_timeout=3.0,
         drain_seconds=1.0,
     )

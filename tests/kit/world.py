@@ -35,9 +35,7 @@ QUICK = RemediationPolicy(
         stalled_after=timedelta(hours=2),
     ),
     gate=GatePolicy(plan_timeout=timedelta(hours=4), canary_timeout=timedelta(hours=1)),
-    verification=VerificationPolicy(
-        window=timedelta(seconds=5), interval=timedelta(milliseconds=200), consecutive=2
-    ),
+    verification=VerificationPolicy(window=timedelta(seconds=5), interval=timedelta(milliseconds=200), consecutive=2),
     escalation=EscalationPolicy(
         tiers=[
             EscalationTier(after=timedelta(0), audience="on-call engineer"),

@@ -42,16 +42,27 @@ async def test_a_new_episode_joins_the_owner_and_a_late_repeat_is_a_duplicate(wo
     await remediation.result()
 
 
-async def test_an_alert_after_the_end_starts_anew_with_a_new_plan(world: World, operator: Operator) -> None:
+async def test_a_new_episode_after_the_end_starts_anew_with_a_new_plan(world: World, operator: Operator) -> None:
     await world.register(v2="good")
     await world.drift()
-    alert = world.alert()
     for _ in range(2):
-        remediation, ack = await operator.send(alert, ASKING)
+        remediation, ack = await operator.attach(world, ASKING)
         assert ack.outcome is Attached.STARTED
         await remediation.decide(await remediation.gate(), Choice.REJECT)
         await remediation.result()
     assert len(await world.plans()) == 2
+
+
+async def test_a_repeat_of_an_alert_that_was_dealt_with_starts_nothing(world: World, operator: Operator) -> None:
+    await world.register(v2="good")
+    await world.drift()
+    alert = world.alert()
+    remediation, first = await operator.send(alert, ASKING)
+    await remediation.decide(await remediation.gate(), Choice.REJECT)
+    await remediation.result()
+    _, repeated = await operator.send(alert, ASKING)
+    assert repeated == first
+    assert len(await world.plans()) == 1
 
 
 async def test_an_alert_while_closing_queues_and_the_lock_passes_on_without_a_gap(
@@ -71,8 +82,8 @@ async def test_an_alert_while_closing_queues_and_the_lock_passes_on_without_a_ga
     runs = f"WorkflowId = '{remediation.handle.id}'"
 
     async def both_ended() -> bool:
-        found = [run.status async for run in operator.client.list_workflows(runs)]
-        return sorted(found) == [WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.CONTINUED_AS_NEW]
+        found = {run.status async for run in operator.client.list_workflows(runs)}
+        return found == {WorkflowExecutionStatus.COMPLETED, WorkflowExecutionStatus.CONTINUED_AS_NEW}
 
     await assert_eventually(both_ended)
     assert (await operator.of(world).result()).outcome is Outcome.NO_DRIFT

@@ -37,9 +37,7 @@ async def test_without_predictions_traffic_stays_and_a_stalled_canary_asks(world
     assert (await remediation.result()).outcome is Outcome.ROLLED_BACK
 
 
-async def test_silence_during_a_canary_rolls_it_back_and_pages(
-    world: World, operator: Operator, pager: Pager
-) -> None:
+async def test_silence_during_a_canary_rolls_it_back_and_pages(world: World, operator: Operator, pager: Pager) -> None:
     remediation = await _in_canary(world, operator)
     canary, _ = await remediation.canary()
     await operator.env.fast_forward(canary, timedelta(hours=3, minutes=10))
@@ -82,7 +80,9 @@ async def test_a_verdict_withdraws_the_question_about_a_stalled_canary(world: Wo
 
 
 async def test_a_canary_paused_too_long_asks_and_silence_rolls_it_back(world: World, operator: Operator) -> None:
-    remediation = await _in_canary(world, operator, with_changes(IDLE, canary={"evaluation_window": timedelta(hours=12)}))
+    remediation = await _in_canary(
+        world, operator, with_changes(IDLE, canary={"evaluation_window": timedelta(hours=12)})
+    )
     canary, _ = await remediation.canary()
     await remediation.order(Verb.PAUSE, reason="looking into it")
     await operator.env.fast_forward(canary, timedelta(hours=24, minutes=1))
@@ -97,7 +97,9 @@ async def test_a_canary_nobody_can_read_freezes_pages_asks_and_is_kept_on_reques
     world: World, operator: Operator, pager: Pager
 ) -> None:
     impatient = with_changes(IDLE, canary={"evaluation_window": timedelta(hours=1)})
-    remediation = await _in_canary(world, operator, impatient.model_copy(update={"outage_patience": timedelta(seconds=1)}))
+    remediation = await _in_canary(
+        world, operator, impatient.model_copy(update={"outage_patience": timedelta(seconds=1)})
+    )
     canary, _ = await remediation.canary()
     await world.fault("perception", kind="error", status=500)
     await operator.env.fast_forward(canary, timedelta(hours=3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
@@ -82,7 +83,7 @@ async def test_an_acknowledged_gate_pages_nobody_further_up(world: World, operat
     ],
 )
 async def test_a_decision_that_does_not_fit_is_refused_with_the_reason(
-    world: World, operator: Operator, changes: dict[str, str], why: str
+    world: World, operator: Operator, changes: dict[str, Any], why: str
 ) -> None:
     remediation = await _asked(world, operator, approvers=["alice", "perception"])
     gate = await remediation.gate()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import RawValue
-from temporalio.api.common.v1 import Payload
 
 from contracts.gate import Choice, Verb
 from contracts.perception import DeploymentStatus
@@ -29,9 +30,7 @@ async def canary(world: World, operator: Operator) -> Remediation:
     return remediation
 
 
-async def test_pause_resume_advance_and_rollback_by_update_do_what_they_say(
-    world: World, canary: Remediation
-) -> None:
+async def test_pause_resume_advance_and_rollback_by_update_do_what_they_say(world: World, canary: Remediation) -> None:
     assert "PAUSED at 50 %" in (await canary.order(Verb.PAUSE, reason="odd latencies")).message
     assert "IN_PROGRESS at 50 %" in (await canary.order(Verb.RESUME)).message
     assert "IN_PROGRESS at 100 %" in (await canary.order(Verb.ADVANCE, from_percentage=50)).message
@@ -68,7 +67,7 @@ async def test_an_operators_rollback_ends_the_remediation_without_another_attemp
     ],
 )
 async def test_an_order_that_makes_no_sense_is_refused_by_update_with_the_way_out(
-    world: World, canary: Remediation, verb: Verb, fields: dict[str, object], why: str
+    world: World, canary: Remediation, verb: Verb, fields: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await canary.order(verb, **fields)
@@ -135,9 +134,7 @@ async def test_a_signal_approves_a_plan_when_it_names_gate_and_hash(world: World
     assert any("stale" in text and "refused" in text for text in await remediation.texts())
 
 
-async def test_details_in_the_ui_show_what_is_asked_and_the_line_that_answers(
-    world: World, operator: Operator
-) -> None:
+async def test_details_in_the_ui_show_what_is_asked_and_the_line_that_answers(world: World, operator: Operator) -> None:
     await world.register(v2="good")
     await world.drift()
     remediation, _ = await operator.attach(world, ASKING)
