@@ -73,6 +73,11 @@ class Embedded:
             create_synapse(SynapseSettings(database("synapse"), tenants, self.perception.url, patience))
         )
 
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where each service listens, by name."""
+        return {"perception": self.perception.url, "plato": self.plato.url, "synapse": self.synapse.url}
+
     def __enter__(self) -> Embedded:
         return self
 

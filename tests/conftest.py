@@ -30,7 +30,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 @pytest.fixture
 async def world(embedded: Embedded) -> AsyncIterator[World]:
     """A model nobody else touches; faults are healed afterwards."""
-    world = World(embedded)
+    world = World(embedded.urls)
     yield world
     await world.heal()
     await world.close()
@@ -39,7 +39,7 @@ async def world(embedded: Embedded) -> AsyncIterator[World]:
 @pytest.fixture
 async def embedded_globex(embedded: Embedded) -> AsyncIterator[World]:
     """A model of the second tenant, for tests that change settings of a whole tenant."""
-    world = World(embedded, "globex")
+    world = World(embedded.urls, "globex")
     yield world
     await world.perception.put("/api/v1/config/drift", json={"autoRemediationEnabled": True})
     await world.close()
@@ -57,12 +57,7 @@ async def operator(
     env: WorkflowEnvironment, embedded: Embedded, pager: Pager, tmp_path: Path
 ) -> AsyncIterator[Operator]:
     """A worker and the means to talk to what runs on it; everything is replayed when the test is over."""
-    urls = {
-        "perception": embedded.perception.url,
-        "plato": embedded.plato.url,
-        "synapse": embedded.synapse.url,
-    }
-    operator = Operator(env, settings_for(urls, tmp_path / "reports", pager.url))
+    operator = Operator(env, settings_for(embedded.urls, tmp_path / "reports", pager.url))
     async with operator.worker():
         yield operator
     await operator.check_histories()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
-from butterfly.embedded import Embedded
 from contracts.alerts import Alert
 from contracts.perception import VersionStage
 from contracts.policy import (
@@ -50,14 +49,14 @@ QUICK = RemediationPolicy(
 class World:
     """One model of one tenant in the embedded ecosystem."""
 
-    def __init__(self, embedded: Embedded, tenant: str = TENANT) -> None:
-        self.embedded = embedded
+    def __init__(self, urls: Mapping[str, str], tenant: str = TENANT, model: str = "") -> None:
+        self.urls = urls
         self.tenant = tenant
-        self.model = f"m{uuid.uuid4().hex[:10]}"
+        self.model = model or f"m{uuid.uuid4().hex[:10]}"
         headers = {"X-Tenant-ID": tenant}
-        self.perception = httpx.AsyncClient(base_url=embedded.perception.url, headers=headers, timeout=20)
-        self.plato = httpx.AsyncClient(base_url=embedded.plato.url, headers=headers, timeout=20)
-        self.synapse = httpx.AsyncClient(base_url=embedded.synapse.url, headers=headers, timeout=20)
+        self.perception = httpx.AsyncClient(base_url=urls["perception"], headers=headers, timeout=20)
+        self.plato = httpx.AsyncClient(base_url=urls["plato"], headers=headers, timeout=20)
+        self.synapse = httpx.AsyncClient(base_url=urls["synapse"], headers=headers, timeout=20)
         self._random = random.Random(self.model)
         self._keys = 0
 
