@@ -12,7 +12,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	@echo "installing into $(VENV) (about 30 s the first time)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(UV) pip sync --require-hashes requirements.lock
+	@$(UV) pip sync --compile-bytecode --require-hashes requirements.lock
 	@$(UV) pip install --no-deps --no-build-isolation --editable .
 	@touch $@
 

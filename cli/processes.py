@@ -16,9 +16,9 @@ import httpx
 import typer
 
 from cli.context import HOME, NOTE, console, fail, run
-from cli.demo.run import POLICY, TENANT, demonstrate, note, register
+from cli.demo.run import demonstrate, register
 from cli.stack.lock import locked, owner
-from cli.stack.stack import Stack
+from cli.stack.stack import POLICY, TENANT, Stack
 from gateway.main import serve
 from worker.main import run_worker
 from worker.settings import Settings
@@ -106,10 +106,10 @@ def supervise(policy: Annotated[Path, typer.Option()]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         with locked(directory):
-            stack = Stack(directory, policy, tenants=TENANT, env={"BUTTERFLY_WINDOW_ROWS": "1000"})
+            stack = Stack(directory, policy)
             try:
                 await stack.start()
-                NOTE.write_text(note(stack))
+                NOTE.write_text(stack.note())
                 (directory / "ready").write_text(_welcome(stack))
                 await stop.wait()
             finally:

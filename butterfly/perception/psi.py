@@ -14,7 +14,7 @@ from math import exp
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 WARNING, CRITICAL = 0.10, 0.25
 """Customary PSI bands (Lewis, credit scoring), and DESIGN §5's defaults."""
@@ -99,4 +99,4 @@ def _merge_sparse(
 
 @lru_cache(maxsize=256)
 def _quantile(degrees: int) -> float:
-    return float(chi2.ppf(_CHANCE, degrees))
+    return float(chdtri(degrees, 1 - _CHANCE))

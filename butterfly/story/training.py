@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from butterfly.story.flights import FEATURES, Flight, Seasons
 from contracts.perception import RegisterVersion, VersionStage
@@ -30,6 +29,9 @@ def versions(seasons: Seasons) -> list[RegisterVersion]:
 
 def fit(version: str, training: Sequence[Flight], holdout: Sequence[Flight], stage: VersionStage) -> RegisterVersion:
     """A logistic regression, with the Brier score it claims on `holdout`."""
+    # Scikit-learn takes seconds to import, and `driftloop status` must not wait for it.
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
     matrix = _matrix(training)
     fill = np.nanmedian(matrix, axis=0)
     matrix = np.where(np.isnan(matrix), fill, matrix)

@@ -22,13 +22,12 @@ from cli.demo.live import Progress
 from cli.demo.proof import Fact, collect
 from cli.operate import with_live_canary
 from cli.stack.lock import locked
-from cli.stack.stack import Stack
+from cli.stack.stack import POLICY, TENANT, Stack
 from contracts.ids import remediation_id
 from contracts.remediation import RemediationResult
 from workflows.drift_remediation import DriftRemediation
 
-TENANT, MODEL = "acme", "flights"
-POLICY = Path(__file__).parent / "policy.yaml"
+MODEL = "flights"
 
 _WINTER_ROWS = 600
 _ROWS_PER_SECOND = 400.0
@@ -42,8 +41,8 @@ async def demonstrate(directory: Path, *, ask: bool, keep: bool) -> bool:
     """True when every fact was measured. Raises RuntimeError when the stack does not come up."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     with locked(directory):
-        stack = Stack(directory, _fresh(directory, ask), tenants=TENANT, env={"BUTTERFLY_WINDOW_ROWS": "1000"})
-        NOTE.write_text(note(stack))
+        stack = Stack(directory, _fresh(directory, ask))
+        NOTE.write_text(stack.note())
         try:
             facts = await _within_deadline(stack, ask)
             _summarize(stack, facts)
@@ -55,12 +54,6 @@ async def demonstrate(directory: Path, *, ask: bool, keep: bool) -> bool:
             NOTE.unlink(missing_ok=True)
             await stack.stop()
     return all(fact.holds for fact in facts)
-
-
-def note(stack: Stack) -> str:
-    """The stack's addresses, as a shell and `driftloop` itself read them."""
-    values = {**stack.addresses.environment(), "TENANT_ID": TENANT}
-    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 async def register(client: httpx.AsyncClient) -> Traffic:

@@ -23,6 +23,9 @@ from contracts.ids import TASK_QUEUE
 from worker.plugin import driftloop_plugin
 from workflows import search_attributes
 
+TENANT = "acme"
+POLICY = Path(__file__).parent / "policy.yaml"
+_WINDOW_ROWS = 1000  # PERCEPTION compares the last so many predictions: seconds of the demonstration's traffic
 _READY_WITHIN = 60.0  # seconds
 _LOOK_EVERY = 0.1
 
@@ -57,7 +60,7 @@ class Stack:
     """The running stack in one directory: databases, logs, reports, ports."""
 
     def __init__(
-        self, directory: Path, policy_file: Path, *, tenants: str, env: Mapping[str, str] | None = None
+        self, directory: Path, policy_file: Path, *, tenants: str = TENANT, env: Mapping[str, str] | None = None
     ) -> None:
         self.directory = directory.absolute()
         self.addresses = Addresses.on(ports.choose(self.directory / "ports.json"))
@@ -78,6 +81,11 @@ class Stack:
         """Stop everything; state stays on disk and is found again by the next start."""
         await self.supervisor.stop()
 
+    def note(self) -> str:
+        """The addresses, as a shell and `driftloop` itself read them."""
+        values = {**self.addresses.environment(), "TENANT_ID": TENANT}
+        return "".join(f"{name}={value}\n" for name, value in values.items())
+
     async def client(self) -> Client:
         """A client of the stack's Temporal server."""
         return await Client.connect(self.addresses.temporal, plugins=[driftloop_plugin()])
@@ -92,8 +100,11 @@ class Stack:
         return [
             (self._temporal(), self._temporal_is_ready),
             *((program, _answers(f"{url}/actuator/health")) for program, url in services),
-            (self._driftloop("worker"), self._worker_is_polling),
-            (self._driftloop("gateway", "--port", _port(at.gateway)), _answers(f"{at.gateway}/healthz")),
+            (self._driftloop("worker", "worker"), self._worker_is_polling),
+            (
+                self._driftloop("gateway", "cli", "gateway", "--port", _port(at.gateway)),
+                _answers(f"{at.gateway}/healthz"),
+            ),
         ]
 
     def _temporal(self) -> Program:
@@ -116,16 +127,17 @@ class Stack:
         argv = [sys.executable, "-m", "butterfly", name, "--host", ports.HOST, "--port", _port(url), "--db", database]
         env = {
             "BUTTERFLY_TENANTS": self._tenants,
+            "BUTTERFLY_WINDOW_ROWS": str(_WINDOW_ROWS),
             "BUTTERFLY_DRIFT_WEBHOOK": f"{self.addresses.gateway}/api/v1/alerts/drift",
         }
         return Program(name, argv, {**self.addresses.environment(), **env, **self._extra_env})
 
-    def _driftloop(self, name: str, *args: str) -> Program:
+    def _driftloop(self, name: str, module: str, *args: str) -> Program:
         env = {
             "DRIFTLOOP_POLICY_FILE": str(self._policy_file),
             "DRIFTLOOP_REPORT_DIR": str(self.directory / "reports"),
         }
-        argv = [sys.executable, "-m", "cli", name, *args]
+        argv = [sys.executable, "-m", module, *args]
         return Program(name, argv, {**self.addresses.environment(), **env, **self._extra_env}, drain=10.0)
 
     async def _wait_until(self, name: str, is_ready: Callable[[], Awaitable[bool]]) -> None:
