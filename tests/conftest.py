@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from butterfly.embedded import Embedded
+from tests.histories.corpus import save
 from tests.kit.operator import Operator, settings_for
 from tests.kit.pager import Pager
 from tests.kit.temporal import temporal_server
@@ -52,12 +54,24 @@ def pager() -> Iterator[Pager]:
         yield pager
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-histories", type=Path, help="Keep the histories of workflow tests there.")
+
+
 @pytest.fixture
 async def operator(
-    env: WorkflowEnvironment, embedded: Embedded, pager: Pager, tmp_path: Path
+    env: WorkflowEnvironment,
+    embedded: Embedded,
+    pager: Pager,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Operator]:
     """A worker and the means to talk to what runs on it; everything is replayed when the test is over."""
-    operator = Operator(env, settings_for(embedded.urls, tmp_path / "reports", pager.url))
+    monkeypatch.chdir(tmp_path)  # reports have no machine's path in them
+    operator = Operator(env, settings_for(embedded.urls, Path("reports"), pager.url))
     async with operator.worker():
         yield operator
-    await operator.check_histories()
+    histories = await operator.check_histories()
+    if directory := request.config.getoption("--record-histories"):
+        save(directory, re.sub(r"\W+", "_", request.node.name.removeprefix("test_")).strip("_"), histories)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 USUAL = {
@@ -24,7 +25,7 @@ def choose(note: Path) -> dict[str, int]:
     for name, usual in USUAL.items():
         wishes = [noted[name], usual] if name in noted else [usual]
         free = next((port for port in wishes if is_free(port) and port not in chosen.values()), None)
-        chosen[name] = free if free is not None else _any_free(set(chosen.values()))
+        chosen[name] = free if free is not None else any_free([name], set(chosen.values()))[name]
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(chosen))
     return chosen
@@ -41,10 +42,14 @@ def is_free(port: int) -> bool:
         return True
 
 
-def _any_free(taken: set[int]) -> int:
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-            listener.bind((HOST, 0))
-            port = int(listener.getsockname()[1])
-        if port not in taken:
-            return port
+def any_free(names: Iterable[str], taken: Collection[int] = ()) -> dict[str, int]:
+    """A port for each name that the system has to give."""
+    chosen: dict[str, int] = {}
+    for name in names:
+        while name not in chosen:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+                listener.bind((HOST, 0))
+                port = int(listener.getsockname()[1])
+            if port not in taken and port not in chosen.values():
+                chosen[name] = port
+    return chosen

@@ -72,6 +72,17 @@ async def test_everything_killed_at_once_in_mid_canary_it_goes_on_where_it_was(
     await remediation.replay()
 
 
+async def test_a_gateway_that_is_down_when_drift_is_measured_delays_the_start_and_loses_nothing(
+    stack: RunningStack, model: World
+) -> None:
+    former = stack.kill("gateway")
+    await model.drift()
+    await stack.is_back("gateway", former)
+    status = await stack.of(model).at(Phase.AWAITING_APPROVAL)
+    assert status.alert.source == "perception"
+    assert len(await model.plans()) == 1
+
+
 async def _next_boundary(remediation: Owned, killed: list[Boundary]) -> Boundary:
     status = await remediation.until(lambda status: _boundary(status) not in (*killed, None))
     return _boundary(status) or killed[-1]

@@ -135,8 +135,8 @@ class Operator:
         ):
             yield worker
 
-    async def check_histories(self) -> None:
-        """Every run of this test replays on this code, and no workflow task of it ever failed."""
+    async def check_histories(self) -> list[WorkflowHistory]:
+        """Every run of this test replays on this code, and no workflow task of it ever failed. Answers them."""
         histories = await self._histories()
         for history in histories:
             failed = [
@@ -149,6 +149,7 @@ class Operator:
         replayer = Replayer(workflows=[], plugins=[driftloop_plugin()])
         for history in histories:
             await replayer.replay_workflow(history)
+        return histories
 
     async def _histories(self) -> list[WorkflowHistory]:
         found = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.worker import Replayer
 
+from cli.stack import ports
 from cli.stack.stack import Stack
 from contracts.gate import Choice, Decision, DecisionAck
 from contracts.ids import remediation_id
@@ -36,7 +38,8 @@ ASKING_POLICY: dict[str, Any] = {
 }
 """Every plan asks; windows that a test can wait for; patience for a service that is being restarted."""
 
-PARTS = ("worker", "gateway", "temporal", "perception", "plato", "synapse")
+PARTS = ("worker", "temporal", "perception", "plato", "synapse")
+"""What a remediation runs on. The gateway is only needed for it to begin."""
 
 
 class RunningStack:
@@ -150,6 +153,8 @@ class Owned:
 @asynccontextmanager
 async def running_stack(directory: Path, policy: dict[str, Any] = ASKING_POLICY) -> AsyncIterator[RunningStack]:
     directory.mkdir(parents=True, exist_ok=True)
+    # Not the usual ports: tests run side by side.
+    (directory / "ports.json").write_text(json.dumps(ports.any_free(ports.USUAL)))
     policy_file = directory / "policy.yaml"
     policy_file.write_text(yaml.safe_dump(policy))
     stack = Stack(directory, policy_file, tenants=f"{TENANT},your-tenant-id")

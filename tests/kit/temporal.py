@@ -29,6 +29,7 @@ async def temporal_server(directory: Path) -> AsyncIterator[WorkflowEnvironment]
         dev_server_log_level="error",
         search_attributes=search_attributes.ALL,
         plugins=[driftloop_plugin()],
+        identity="tests",  # histories are kept: no machine's name in them
     )
     try:
         yield env

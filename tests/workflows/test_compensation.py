@@ -114,9 +114,8 @@ async def test_when_the_canarys_owner_is_terminated_the_remediation_rolls_back_a
 
 
 async def test_a_bug_in_a_judge_rolls_back_pages_and_fails_in_words(
-    monkeypatch: pytest.MonkeyPatch, world: World, operator: Operator, pager: Pager
+    world: World, operator: Operator, pager: Pager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # monkeypatch comes first, so that the histories are replayed while the judge is still broken.
     def broken(baseline: ArmCounts, canary: ArmCounts, policy: CanaryPolicy) -> Judgement:
         raise ZeroDivisionError("a judge divided by zero")
 
